@@ -45572,10 +45572,20 @@ typedef struct vyi_scan_span {
 
 VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user);
 
+/* What LANES and HOST can skip (scan_host.c). */
+typedef struct vyi_scan_skips {
+    bool     looked;  /* whether there is something */
+    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
+    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
+    uint32_t word;    /* of the tables, where they begin, four bytes a word; 0: not there */
+    uint8_t *bytes;   /* of two bytes that end a window: how far it can move */
+} vyi_scan_skips;
+
 /* The counters of hits lie behind the states, in the device's own memory; the records of
  * {byte, row} where the host reads fast. */
 typedef struct vyi_scan_kernel {
     const vyi_scan_tables *tables;
+    vyi_scan_skips skips;
     uint32_t copied;  /* words of the tables that a group has itself; 0: LANES */
     uint32_t places;  /* records of a bank */
     uint32_t counter; /* word of the first bank's in the states */
@@ -45611,9 +45621,6 @@ typedef struct vyi_scan_share {
 typedef struct vyi_scan_host {
     bool     used;
     uint32_t threads; /* for a work, at most */
-    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
-    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
-    uint8_t *skips;   /* of two bytes that end a window: how far it can move */
 } vyi_scan_host;
 
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
@@ -45695,9 +45702,11 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err);
 VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
                                   vyre_error *err);
-/* HOST, for tables with one automaton that forgets, which has classes.  On failure free the
- * tables as well. */
-VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err);
+/* Looks, once, whether texts have bytes that nobody needs to see.  For tables of one automaton
+ * that forgets.  They get the skips by the other, once: before a handle has them, whose buffer
+ * is as large as they are. */
+VYI_API vyre_status vyi_scan_skips_make(vyi_scan_tables *t, vyi_scan_skips *k, vyre_error *err);
+VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *k, vyre_error *err);
 /* Begins the bank's next items, which are counted; waits for them, and returns how many records
  * they found. */
 VYI_API void vyi_scan_host_begin(vyre_scan *s, vyi_scan_bank *b);
@@ -46095,11 +46104,16 @@ VYI_API uint32_t vyi_scan_walk(const vyi_scan_tables *t, uint32_t dfa, uint32_t 
  * A lane takes a segment and walks it by blocks of 16 bytes, whose four words are
  * loaded before the first step, so that the memory is waited for once.  The rows
  * that four steps give are compared together: texts seldom match.
+ *
+ * Where bytes can be skipped (scan_host.c says why that is right), a lane of LANES hops.
+ * In one turn of its loop it moves its window a few times, and then, if that stopped,
+ * takes one step.  Lanes that hop wait for those that step, but never for a loop of theirs.
  * ======================================================================= */
 
 #ifndef VYRE_NO_SCAN
 
 #define VYI_SCAN_WORDS (VYI_SCAN_BLOCK / 4)
+#define VYI_SCAN_HOPS  4u /* of a turn */
 
 typedef struct vyi_scan_code {
     vyre_program           *p;
@@ -46247,6 +46261,94 @@ static void vyi_scan_blocks(const vyi_scan_code *c, vyre_value from, vyre_value 
     vyre_ir_end(p);
 }
 
+/* --- hops ----------------------------------------------------------------- */
+
+/* The text's byte at `at` in the low bits, and above it those that lie in the same word. */
+static vyre_value vyi_scan_bytes_at(const vyi_scan_code *c, vyre_value at)
+{
+    vyre_program *p = c->p;
+    vyre_value byte = vyre_ir_and(p, at, vyi_scan_u32(c, 3));
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TEXT, vyi_scan_shr(c, at, 2));
+    return vyre_ir_shr(p, word, vyre_ir_shl(p, byte, vyi_scan_u32(c, 3)));
+}
+
+/* How far the window that begins at `at` can move, at least.  Where its last two bytes lie in two
+ * words, it is the window one byte before it that is asked: that spares a load. */
+static vyre_value vyi_scan_skip_of(const vyi_scan_code *c, vyre_value at)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_skips *k = &c->kernel->skips;
+    vyre_value three = vyi_scan_u32(c, 3), last = vyi_scan_plus(c, at, k->window - 2);
+    vyre_value parted = vyre_ir_select(p, vyre_ir_eq(p, vyre_ir_and(p, last, three), three),
+                                       vyi_scan_u32(c, 1), vyi_scan_u32(c, 0));
+    vyre_value bytes = vyi_scan_bytes_at(c, vyre_ir_sub(p, last, parted));
+    vyre_value pair = vyre_ir_and(p, bytes, vyi_scan_u32(c, 0xffff));
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TABLE,
+                                    vyi_scan_plus(c, vyi_scan_shr(c, pair, 2), k->word));
+    vyre_value shift = vyre_ir_shl(p, vyre_ir_and(p, pair, three), three);
+    vyre_value skip = vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_scan_u32(c, 255));
+    return vyre_ir_sub(p, skip, vyre_ir_min(p, skip, parted));
+}
+
+/* The windows from `at` on; returns whether one stopped, or the text ended.  What is behind it is
+ * read and not used.  A step is right wherever a window stops. */
+static vyre_value vyi_scan_hop_on(const vyi_scan_code *c, vyre_local at, vyre_value end)
+{
+    vyre_program *p = c->p;
+    vyre_value now = vyre_ir_get(p, at), zero = vyi_scan_u32(c, 0), moved;
+    moved.id = 0;
+    for (uint32_t i = 0; i < VYI_SCAN_HOPS; i++) {
+        vyre_value left = vyre_ir_sub(p, end, now);
+        vyre_value inside = vyre_ir_ge(p, left, vyi_scan_u32(c, c->kernel->skips.window));
+        moved = vyre_ir_select(p, inside, vyi_scan_skip_of(c, now), zero);
+        now = vyre_ir_add(p, now, moved);
+    }
+    vyre_ir_set(p, at, now);
+    return vyre_ir_eq(p, moved, zero);
+}
+
+/* One step, and back to hops when nothing is remembered, or one byte that came after another:
+ * that one is seen again. */
+static void vyi_scan_hop_step(const vyi_scan_code *c, vyre_local at, vyre_value began)
+{
+    vyre_program *p = c->p;
+    const uint32_t shallow = c->kernel->skips.shallow;
+    vyre_value now = vyre_ir_get(p, at), start = vyi_scan_u32(c, c->kernel->tables->dfas[0].start);
+    vyre_value row = vyi_scan_step(c, vyre_ir_get(p, c->row), vyi_scan_bytes_at(c, now), 0);
+    vyi_scan_append(c, row, now);
+    vyre_value again = vyre_ir_and(p, vyre_ir_lt(p, row, vyi_scan_u32(c, shallow)),
+                                   vyre_ir_not(p, began));
+    again = vyre_ir_and(p, again, vyre_ir_ne(p, row, start));
+    vyre_ir_set(p, c->row, vyre_ir_select(p, again, start, row));
+    vyre_value next = vyi_scan_plus(c, now, 1);
+    vyre_ir_set(p, at, vyre_ir_select(p, again, now, next));
+}
+
+/* In each turn a window moves, or a byte is walked; a byte is walked twice at most. */
+static void vyi_scan_hop_along(const vyi_scan_code *c, vyre_value from, vyre_value end)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_skips *k = &c->kernel->skips;
+    vyre_value start = vyi_scan_u32(c, c->kernel->tables->dfas[0].start);
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, from, "at");
+    vyre_local stopped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "stopped");
+    vyre_value most = vyre_ir_shl(p, vyre_ir_sub(p, end, from), vyi_scan_u32(c, 1));
+    (void)vyre_ir_loop(p, vyi_scan_u32(c, 0), most);
+    vyre_value began = vyre_ir_eq(p, vyre_ir_get(p, c->row), start);
+    vyre_ir_set(p, stopped, vyre_ir_bool(p, true));
+    vyre_ir_if(p, began);
+    vyre_ir_set(p, stopped, vyi_scan_hop_on(c, at, end));
+    vyre_ir_end(p);
+    vyre_value least = vyre_ir_select(p, began, vyi_scan_u32(c, k->window), vyi_scan_u32(c, 1));
+    vyre_ir_if(p, vyre_ir_lt(p, vyre_ir_sub(p, end, vyre_ir_get(p, at)), least));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, stopped));
+    vyi_scan_hop_step(c, at, began);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
 /* --- items ---------------------------------------------------------------- */
 
 /* The state after the last whole block, where somebody wants it. */
@@ -46332,7 +46434,10 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
     if (t->bounded < t->count)
         c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
-    vyi_scan_blocks(c, from, end);
+    if (c->kernel->skips.window && c->kernel->copied == 0)
+        vyi_scan_hop_along(c, from, end);
+    else
+        vyi_scan_blocks(c, from, end);
     if (c->kept.id)
         vyi_scan_last(c, state, end);
 }
@@ -46388,12 +46493,10 @@ VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *
 
 /* --- what can be skipped -------------------------------------------------- */
 
-/* Two bytes as an index; in which order, nobody else has to know. */
+/* Two bytes as an index, as the kernel has them. */
 static inline uint32_t vyi_scan_pair(const uint8_t *at)
 {
-    uint16_t pair;
-    memcpy(&pair, at, sizeof pair);
-    return pair;
+    return at[0] | (uint32_t)at[1] << 8;
 }
 
 /* What a state remembers. */
@@ -46481,18 +46584,18 @@ static bool vyi_scan_skips_pay(const uint8_t *skips)
 }
 
 static void vyi_scan_fill_skips(const vyre_automaton *m, const vyi_scan_memory *k,
-                                vyi_scan_host *h)
+                                vyi_scan_skips *h)
 {
     const uint32_t last = h->window - 2;
-    memset(h->skips, (int)h->window - 1, VYI_SCAN_PAIRS);
+    memset(h->bytes, (int)h->window - 1, VYI_SCAN_PAIRS);
     for (uint32_t i = 0; i < k->count && k->depth[k->order[i]] <= last; i++)
-        vyi_scan_skip_after(m, k, k->order[i], last - k->depth[k->order[i]], h->skips);
-    if (!vyi_scan_skips_pay(h->skips))
+        vyi_scan_skip_after(m, k, k->order[i], last - k->depth[k->order[i]], h->bytes);
+    if (!vyi_scan_skips_pay(h->bytes))
         h->window = 0;
 }
 
 /* Rows of states that remember a byte at most, and accept nothing, come first. */
-static void vyi_scan_near(vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan_host *h)
+static void vyi_scan_near(const vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan_skips *h)
 {
     uint32_t shallow = 0;
     while (shallow < k->count && k->depth[k->order[shallow]] < 2)
@@ -46500,15 +46603,36 @@ static void vyi_scan_near(vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan
     h->shallow = t->dfas[0].first + shallow * t->dfas[0].own_columns;
 }
 
-static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_scan_host *h,
+/* Behind the rows, for the kernel. */
+VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *h, vyre_error *err)
+{
+    if (!h->window || h->word)
+        return VYRE_OK;
+    const size_t size = t->word_count * sizeof *t->words;
+    uint32_t *words = (uint32_t *)vyi_resize(&t->arena.allocator, t->words, size,
+                                             size + VYI_SCAN_PAIRS);
+    if (!words)
+        return vyi_fail_nomem(err, size + VYI_SCAN_PAIRS);
+    t->words = words;
+    h->word = t->word_count;
+    t->word_count += VYI_SCAN_PAIRS / 4;
+    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++) {
+        const uint8_t *four = h->bytes + 4 * i;
+        words[h->word + i] = four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
+                             (uint32_t)four[3] << 24;
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_scan_skips *h,
                                  vyre_error *err)
 {
     const vyre_automaton *m = t->automaton;
     const uint32_t shortest = vyi_scan_is_of_strings(m, k) ? vyi_scan_shortest(m, k) : 0;
-    if (shortest < 3)
+    if (shortest < 3 || t->word_count > VYI_SCAN_MAX_WORDS - VYI_SCAN_PAIRS / 4)
         return VYRE_OK;
-    h->skips = (uint8_t *)vyi_arena_alloc(&t->arena, VYI_SCAN_PAIRS);
-    if (!h->skips)
+    h->bytes = (uint8_t *)vyi_arena_alloc(&t->arena, VYI_SCAN_PAIRS);
+    if (!h->bytes)
         return vyi_fail_nomem(err, VYI_SCAN_PAIRS);
     h->window = shortest < VYI_SCAN_WINDOW_MOST ? shortest : VYI_SCAN_WINDOW_MOST;
     vyi_scan_fill_skips(m, k, h);
@@ -46516,13 +46640,15 @@ static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_sca
     return VYRE_OK;
 }
 
-VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err)
+VYI_API vyre_status vyi_scan_skips_make(vyi_scan_tables *t, vyi_scan_skips *h, vyre_error *err)
 {
     const vyre_allocator *a = &t->arena.allocator;
-    const uint32_t states = t->automaton->states;
     vyi_scan_memory k;
     uint32_t *words = NULL;
-    VYRE_ASSERT(t->count == 1 && t->bounded == 1 && t->dfas[0].own_map);
+    if (h->looked)
+        return VYRE_OK;
+    VYRE_ASSERT(t->automaton && t->count == 1 && t->bounded == 1);
+    const uint32_t states = t->automaton->states;
     const vyre_status status = vyi_scan_words(a, (size_t)states * 3, &words, err);
     if (status < 0)
         return status;
@@ -46530,16 +46656,16 @@ VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyr
     k.fail = words + states;
     k.order = words + 2 * (size_t)states;
     k.count = 0;
-    h->used = true;
     const vyre_status looked = vyi_scan_look(t, &k, h, err);
     vyi_scan_drop(a, words, (size_t)states * 3);
+    h->looked = looked == VYRE_OK;
     return looked;
 }
 
 /* --- walks ---------------------------------------------------------------- */
 
 typedef struct vyi_scan_walker {
-    const vyi_scan_host *host;
+    const vyi_scan_skips *skips;
     const uint32_t *words, *classes;
     uint32_t        start, accept;
     const uint8_t  *text;     /* the text memory */
@@ -46564,10 +46690,11 @@ static void vyi_scan_tell(const vyi_scan_walker *w, const uint8_t *at, uint32_t 
 }
 
 /* The first window from `at` on in which a match may begin; `end`: none. */
-static const uint8_t *vyi_scan_skip(const vyi_scan_host *h, const uint8_t *at, const uint8_t *end)
+static const uint8_t *vyi_scan_skip(const vyi_scan_skips *h, const uint8_t *at,
+                                    const uint8_t *end)
 {
     const uint32_t window = h->window;
-    const uint8_t *skips = h->skips;
+    const uint8_t *skips = h->bytes;
     while (end - at >= (ptrdiff_t)window) {
         const uint32_t skip = skips[vyi_scan_pair(at + window - 2)];
         if (skip == 0)
@@ -46588,7 +46715,7 @@ static const uint8_t *vyi_scan_follow(vyi_scan_walker *w, const uint8_t *at, con
         if (row >= w->accept) {
             if (at >= w->done)
                 vyi_scan_tell(w, at, row);
-        } else if (row < w->host->shallow && (row == w->start || at > begin)) {
+        } else if (row < w->skips->shallow && (row == w->start || at > begin)) {
             at += row == w->start;
             break;
         }
@@ -46601,7 +46728,7 @@ static void vyi_scan_hop(vyi_scan_walker *w, const uint8_t *at, const uint8_t *e
 {
     if (row != w->start)
         at = vyi_scan_follow(w, at, end, row);
-    while ((at = vyi_scan_skip(w->host, at, end)) < end)
+    while ((at = vyi_scan_skip(w->skips, at, end)) < end)
         at = vyi_scan_follow(w, at, end, w->start);
 }
 
@@ -46673,7 +46800,7 @@ static void vyi_scan_walk_piece(vyi_scan_walker *w, const vyre_scan *s,
     const uint32_t row = early ? w->start : vyi_le32(states[piece->state]);
     const uint8_t *bytes = w->text + piece->at;
     w->done = bytes + from;
-    if (w->host->window)
+    if (w->skips->window)
         vyi_scan_hop(w, bytes + early, bytes + to, row);
     else
         vyi_scan_plod_on(w, bytes + early, bytes + to, row);
@@ -46688,7 +46815,7 @@ static void vyi_scan_share_main(void *user)
     const vyi_scan_dfa *d = &s->tables.dfas[0];
     vyi_scan_walker w;
     memset(&w, 0, sizeof w);
-    w.host = &s->host;
+    w.skips = &s->kernel.skips;
     w.words = s->tables.words;
     w.classes = w.words + d->own_map;
     w.start = d->start;
@@ -47603,6 +47730,7 @@ VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
+#define VYI_SCAN_HOP_BYTES  (1u << 13) /* and where it hops, in two turns a byte at most */
 #define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
@@ -47701,6 +47829,12 @@ static vyre_status vyi_scan_refused(const vyre_scan *s, vyre_error *err)
                     (unsigned)vyi_scan_states(&s->tables), how.text);
 }
 
+/* One automaton, which forgets. */
+static bool vyi_scan_forgets(const vyi_scan_tables *t)
+{
+    return t->automaton && t->bounded == 1;
+}
+
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
@@ -47708,8 +47842,15 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     size_t sizes[VYI_SCAN_BUFFERS];
     vyre_handler handler;
     vyre_desc engine = d->engine;
-    const uint32_t words = s->tables.word_count;
     const bool lanes = way != VYRE_SCAN_GROUPS;
+    vyre_status status = VYRE_OK;
+    if (lanes && vyi_scan_forgets(&s->tables))
+        status = vyi_scan_skips_make(&s->tables, &s->kernel.skips, err);
+    if (lanes && status == VYRE_OK)
+        status = vyi_scan_skips_add(&s->tables, &s->kernel.skips, err);
+    const uint32_t words = s->tables.word_count;
+    if (status < 0)
+        return status;
     s->kernel.tables = &s->tables;
     s->kernel.places = s->places;
     s->kernel.copied = lanes ? 0 : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
@@ -47736,19 +47877,13 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     return s->v ? VYRE_OK : vyi_scan_refused(s, err);
 }
 
-/* One automaton, which forgets. */
-static bool vyi_scan_suits_host(const vyi_scan_tables *t)
-{
-    return t->automaton && t->bounded == 1;
-}
-
 /* Where the device turned out to be this machine's processors.  There is no kernel to wait
  * for then, but the memory is the handle's. */
 static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
                                       const vyre_info *info, vyre_error *err)
 {
     const uint32_t processors = vyi_processors();
-    const bool suits = vyi_scan_suits_host(&s->tables) && info->backend == VYRE_BACKEND_CPU;
+    const bool suits = vyi_scan_forgets(&s->tables) && info->backend == VYRE_BACKEND_CPU;
     if (d->way == VYRE_SCAN_HOST && !suits)
         return vyi_fail(err, VYRE_E_ARGUMENT, info->backend,
                         "Use VYRE_SCAN_CHOSEN, which takes HOST where it can be.",
@@ -47763,7 +47898,8 @@ static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
         if (!s->banks[i].parts)
             return VYRE_E_NOMEM;
     }
-    return vyi_scan_host_open(&s->tables, &s->host, err);
+    s->host.used = true;
+    return vyi_scan_skips_make(&s->tables, &s->kernel.skips, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what
@@ -47788,8 +47924,8 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     }
     s->group = info.wide_group;
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
-    s->width_most = info.probe.loop_limited && s->places > VYI_SCAN_LOOP_BYTES
-                        ? VYI_SCAN_LOOP_BYTES : s->places;
+    const uint32_t limit = s->kernel.skips.window ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
+    s->width_most = info.probe.loop_limited && s->places > limit ? limit : s->places;
     const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
                         ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;

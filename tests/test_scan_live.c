@@ -988,11 +988,11 @@ static const engine_case cases[] = {
     ENGINE_CASE(many_small_files), ENGINE_CASE(offsets_have_64_bits), ENGINE_CASE(texts_in_place),
     ENGINE_CASE(rules_that_never_forget), ENGINE_CASE(rules_of_which_none_matches),
     ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused),
-    ENGINE_CASE(files_are_read), ENGINE_CASE(a_large_file)
+    ENGINE_CASE(files_are_read), ENGINE_CASE(a_large_file),
+    ENGINE_CASE(skips_lose_nothing), ENGINE_CASE(an_automaton_of_more_than_strings)
 };
 
 static const engine_case host_cases[] = {
-    ENGINE_CASE(skips_lose_nothing), ENGINE_CASE(an_automaton_of_more_than_strings),
     ENGINE_CASE(threads_share_a_text), ENGINE_CASE(only_where_it_can_be),
     ENGINE_CASE(memory_that_fails_there)
 };

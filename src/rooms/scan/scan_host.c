@@ -29,12 +29,10 @@
 
 /* --- what can be skipped -------------------------------------------------- */
 
-/* Two bytes as an index; in which order, nobody else has to know. */
+/* Two bytes as an index, as the kernel has them. */
 static inline uint32_t vyi_scan_pair(const uint8_t *at)
 {
-    uint16_t pair;
-    memcpy(&pair, at, sizeof pair);
-    return pair;
+    return at[0] | (uint32_t)at[1] << 8;
 }
 
 /* What a state remembers. */
@@ -122,18 +120,18 @@ static bool vyi_scan_skips_pay(const uint8_t *skips)
 }
 
 static void vyi_scan_fill_skips(const vyre_automaton *m, const vyi_scan_memory *k,
-                                vyi_scan_host *h)
+                                vyi_scan_skips *h)
 {
     const uint32_t last = h->window - 2;
-    memset(h->skips, (int)h->window - 1, VYI_SCAN_PAIRS);
+    memset(h->bytes, (int)h->window - 1, VYI_SCAN_PAIRS);
     for (uint32_t i = 0; i < k->count && k->depth[k->order[i]] <= last; i++)
-        vyi_scan_skip_after(m, k, k->order[i], last - k->depth[k->order[i]], h->skips);
-    if (!vyi_scan_skips_pay(h->skips))
+        vyi_scan_skip_after(m, k, k->order[i], last - k->depth[k->order[i]], h->bytes);
+    if (!vyi_scan_skips_pay(h->bytes))
         h->window = 0;
 }
 
 /* Rows of states that remember a byte at most, and accept nothing, come first. */
-static void vyi_scan_near(vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan_host *h)
+static void vyi_scan_near(const vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan_skips *h)
 {
     uint32_t shallow = 0;
     while (shallow < k->count && k->depth[k->order[shallow]] < 2)
@@ -141,15 +139,36 @@ static void vyi_scan_near(vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan
     h->shallow = t->dfas[0].first + shallow * t->dfas[0].own_columns;
 }
 
-static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_scan_host *h,
+/* Behind the rows, for the kernel. */
+VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *h, vyre_error *err)
+{
+    if (!h->window || h->word)
+        return VYRE_OK;
+    const size_t size = t->word_count * sizeof *t->words;
+    uint32_t *words = (uint32_t *)vyi_resize(&t->arena.allocator, t->words, size,
+                                             size + VYI_SCAN_PAIRS);
+    if (!words)
+        return vyi_fail_nomem(err, size + VYI_SCAN_PAIRS);
+    t->words = words;
+    h->word = t->word_count;
+    t->word_count += VYI_SCAN_PAIRS / 4;
+    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++) {
+        const uint8_t *four = h->bytes + 4 * i;
+        words[h->word + i] = four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
+                             (uint32_t)four[3] << 24;
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_scan_skips *h,
                                  vyre_error *err)
 {
     const vyre_automaton *m = t->automaton;
     const uint32_t shortest = vyi_scan_is_of_strings(m, k) ? vyi_scan_shortest(m, k) : 0;
-    if (shortest < 3)
+    if (shortest < 3 || t->word_count > VYI_SCAN_MAX_WORDS - VYI_SCAN_PAIRS / 4)
         return VYRE_OK;
-    h->skips = (uint8_t *)vyi_arena_alloc(&t->arena, VYI_SCAN_PAIRS);
-    if (!h->skips)
+    h->bytes = (uint8_t *)vyi_arena_alloc(&t->arena, VYI_SCAN_PAIRS);
+    if (!h->bytes)
         return vyi_fail_nomem(err, VYI_SCAN_PAIRS);
     h->window = shortest < VYI_SCAN_WINDOW_MOST ? shortest : VYI_SCAN_WINDOW_MOST;
     vyi_scan_fill_skips(m, k, h);
@@ -157,13 +176,15 @@ static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_sca
     return VYRE_OK;
 }
 
-VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err)
+VYI_API vyre_status vyi_scan_skips_make(vyi_scan_tables *t, vyi_scan_skips *h, vyre_error *err)
 {
     const vyre_allocator *a = &t->arena.allocator;
-    const uint32_t states = t->automaton->states;
     vyi_scan_memory k;
     uint32_t *words = NULL;
-    VYRE_ASSERT(t->count == 1 && t->bounded == 1 && t->dfas[0].own_map);
+    if (h->looked)
+        return VYRE_OK;
+    VYRE_ASSERT(t->automaton && t->count == 1 && t->bounded == 1);
+    const uint32_t states = t->automaton->states;
     const vyre_status status = vyi_scan_words(a, (size_t)states * 3, &words, err);
     if (status < 0)
         return status;
@@ -171,16 +192,16 @@ VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyr
     k.fail = words + states;
     k.order = words + 2 * (size_t)states;
     k.count = 0;
-    h->used = true;
     const vyre_status looked = vyi_scan_look(t, &k, h, err);
     vyi_scan_drop(a, words, (size_t)states * 3);
+    h->looked = looked == VYRE_OK;
     return looked;
 }
 
 /* --- walks ---------------------------------------------------------------- */
 
 typedef struct vyi_scan_walker {
-    const vyi_scan_host *host;
+    const vyi_scan_skips *skips;
     const uint32_t *words, *classes;
     uint32_t        start, accept;
     const uint8_t  *text;     /* the text memory */
@@ -205,10 +226,11 @@ static void vyi_scan_tell(const vyi_scan_walker *w, const uint8_t *at, uint32_t 
 }
 
 /* The first window from `at` on in which a match may begin; `end`: none. */
-static const uint8_t *vyi_scan_skip(const vyi_scan_host *h, const uint8_t *at, const uint8_t *end)
+static const uint8_t *vyi_scan_skip(const vyi_scan_skips *h, const uint8_t *at,
+                                    const uint8_t *end)
 {
     const uint32_t window = h->window;
-    const uint8_t *skips = h->skips;
+    const uint8_t *skips = h->bytes;
     while (end - at >= (ptrdiff_t)window) {
         const uint32_t skip = skips[vyi_scan_pair(at + window - 2)];
         if (skip == 0)
@@ -229,7 +251,7 @@ static const uint8_t *vyi_scan_follow(vyi_scan_walker *w, const uint8_t *at, con
         if (row >= w->accept) {
             if (at >= w->done)
                 vyi_scan_tell(w, at, row);
-        } else if (row < w->host->shallow && (row == w->start || at > begin)) {
+        } else if (row < w->skips->shallow && (row == w->start || at > begin)) {
             at += row == w->start;
             break;
         }
@@ -242,7 +264,7 @@ static void vyi_scan_hop(vyi_scan_walker *w, const uint8_t *at, const uint8_t *e
 {
     if (row != w->start)
         at = vyi_scan_follow(w, at, end, row);
-    while ((at = vyi_scan_skip(w->host, at, end)) < end)
+    while ((at = vyi_scan_skip(w->skips, at, end)) < end)
         at = vyi_scan_follow(w, at, end, w->start);
 }
 
@@ -314,7 +336,7 @@ static void vyi_scan_walk_piece(vyi_scan_walker *w, const vyre_scan *s,
     const uint32_t row = early ? w->start : vyi_le32(states[piece->state]);
     const uint8_t *bytes = w->text + piece->at;
     w->done = bytes + from;
-    if (w->host->window)
+    if (w->skips->window)
         vyi_scan_hop(w, bytes + early, bytes + to, row);
     else
         vyi_scan_plod_on(w, bytes + early, bytes + to, row);
@@ -329,7 +351,7 @@ static void vyi_scan_share_main(void *user)
     const vyi_scan_dfa *d = &s->tables.dfas[0];
     vyi_scan_walker w;
     memset(&w, 0, sizeof w);
-    w.host = &s->host;
+    w.skips = &s->kernel.skips;
     w.words = s->tables.words;
     w.classes = w.words + d->own_map;
     w.start = d->start;

@@ -4,12 +4,17 @@
  * A lane takes a segment and walks it by blocks of 16 bytes, whose four words are
  * loaded before the first step, so that the memory is waited for once.  The rows
  * that four steps give are compared together: texts seldom match.
+ *
+ * Where bytes can be skipped (scan_host.c says why that is right), a lane of LANES hops.
+ * In one turn of its loop it moves its window a few times, and then, if that stopped,
+ * takes one step.  Lanes that hop wait for those that step, but never for a loop of theirs.
  * ======================================================================= */
 #include "rooms/scan/scan_live_impl.h"
 
 #ifndef VYRE_NO_SCAN
 
 #define VYI_SCAN_WORDS (VYI_SCAN_BLOCK / 4)
+#define VYI_SCAN_HOPS  4u /* of a turn */
 
 typedef struct vyi_scan_code {
     vyre_program           *p;
@@ -157,6 +162,94 @@ static void vyi_scan_blocks(const vyi_scan_code *c, vyre_value from, vyre_value 
     vyre_ir_end(p);
 }
 
+/* --- hops ----------------------------------------------------------------- */
+
+/* The text's byte at `at` in the low bits, and above it those that lie in the same word. */
+static vyre_value vyi_scan_bytes_at(const vyi_scan_code *c, vyre_value at)
+{
+    vyre_program *p = c->p;
+    vyre_value byte = vyre_ir_and(p, at, vyi_scan_u32(c, 3));
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TEXT, vyi_scan_shr(c, at, 2));
+    return vyre_ir_shr(p, word, vyre_ir_shl(p, byte, vyi_scan_u32(c, 3)));
+}
+
+/* How far the window that begins at `at` can move, at least.  Where its last two bytes lie in two
+ * words, it is the window one byte before it that is asked: that spares a load. */
+static vyre_value vyi_scan_skip_of(const vyi_scan_code *c, vyre_value at)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_skips *k = &c->kernel->skips;
+    vyre_value three = vyi_scan_u32(c, 3), last = vyi_scan_plus(c, at, k->window - 2);
+    vyre_value parted = vyre_ir_select(p, vyre_ir_eq(p, vyre_ir_and(p, last, three), three),
+                                       vyi_scan_u32(c, 1), vyi_scan_u32(c, 0));
+    vyre_value bytes = vyi_scan_bytes_at(c, vyre_ir_sub(p, last, parted));
+    vyre_value pair = vyre_ir_and(p, bytes, vyi_scan_u32(c, 0xffff));
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TABLE,
+                                    vyi_scan_plus(c, vyi_scan_shr(c, pair, 2), k->word));
+    vyre_value shift = vyre_ir_shl(p, vyre_ir_and(p, pair, three), three);
+    vyre_value skip = vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_scan_u32(c, 255));
+    return vyre_ir_sub(p, skip, vyre_ir_min(p, skip, parted));
+}
+
+/* The windows from `at` on; returns whether one stopped, or the text ended.  What is behind it is
+ * read and not used.  A step is right wherever a window stops. */
+static vyre_value vyi_scan_hop_on(const vyi_scan_code *c, vyre_local at, vyre_value end)
+{
+    vyre_program *p = c->p;
+    vyre_value now = vyre_ir_get(p, at), zero = vyi_scan_u32(c, 0), moved;
+    moved.id = 0;
+    for (uint32_t i = 0; i < VYI_SCAN_HOPS; i++) {
+        vyre_value left = vyre_ir_sub(p, end, now);
+        vyre_value inside = vyre_ir_ge(p, left, vyi_scan_u32(c, c->kernel->skips.window));
+        moved = vyre_ir_select(p, inside, vyi_scan_skip_of(c, now), zero);
+        now = vyre_ir_add(p, now, moved);
+    }
+    vyre_ir_set(p, at, now);
+    return vyre_ir_eq(p, moved, zero);
+}
+
+/* One step, and back to hops when nothing is remembered, or one byte that came after another:
+ * that one is seen again. */
+static void vyi_scan_hop_step(const vyi_scan_code *c, vyre_local at, vyre_value began)
+{
+    vyre_program *p = c->p;
+    const uint32_t shallow = c->kernel->skips.shallow;
+    vyre_value now = vyre_ir_get(p, at), start = vyi_scan_u32(c, c->kernel->tables->dfas[0].start);
+    vyre_value row = vyi_scan_step(c, vyre_ir_get(p, c->row), vyi_scan_bytes_at(c, now), 0);
+    vyi_scan_append(c, row, now);
+    vyre_value again = vyre_ir_and(p, vyre_ir_lt(p, row, vyi_scan_u32(c, shallow)),
+                                   vyre_ir_not(p, began));
+    again = vyre_ir_and(p, again, vyre_ir_ne(p, row, start));
+    vyre_ir_set(p, c->row, vyre_ir_select(p, again, start, row));
+    vyre_value next = vyi_scan_plus(c, now, 1);
+    vyre_ir_set(p, at, vyre_ir_select(p, again, now, next));
+}
+
+/* In each turn a window moves, or a byte is walked; a byte is walked twice at most. */
+static void vyi_scan_hop_along(const vyi_scan_code *c, vyre_value from, vyre_value end)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_skips *k = &c->kernel->skips;
+    vyre_value start = vyi_scan_u32(c, c->kernel->tables->dfas[0].start);
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, from, "at");
+    vyre_local stopped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "stopped");
+    vyre_value most = vyre_ir_shl(p, vyre_ir_sub(p, end, from), vyi_scan_u32(c, 1));
+    (void)vyre_ir_loop(p, vyi_scan_u32(c, 0), most);
+    vyre_value began = vyre_ir_eq(p, vyre_ir_get(p, c->row), start);
+    vyre_ir_set(p, stopped, vyre_ir_bool(p, true));
+    vyre_ir_if(p, began);
+    vyre_ir_set(p, stopped, vyi_scan_hop_on(c, at, end));
+    vyre_ir_end(p);
+    vyre_value least = vyre_ir_select(p, began, vyi_scan_u32(c, k->window), vyi_scan_u32(c, 1));
+    vyre_ir_if(p, vyre_ir_lt(p, vyre_ir_sub(p, end, vyre_ir_get(p, at)), least));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, stopped));
+    vyi_scan_hop_step(c, at, began);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
 /* --- items ---------------------------------------------------------------- */
 
 /* The state after the last whole block, where somebody wants it. */
@@ -242,7 +335,10 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
     if (t->bounded < t->count)
         c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
-    vyi_scan_blocks(c, from, end);
+    if (c->kernel->skips.window && c->kernel->copied == 0)
+        vyi_scan_hop_along(c, from, end);
+    else
+        vyi_scan_blocks(c, from, end);
     if (c->kept.id)
         vyi_scan_last(c, state, end);
 }

@@ -91,10 +91,20 @@ typedef struct vyi_scan_span {
 
 VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user);
 
+/* What LANES and HOST can skip (scan_host.c). */
+typedef struct vyi_scan_skips {
+    bool     looked;  /* whether there is something */
+    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
+    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
+    uint32_t word;    /* of the tables, where they begin, four bytes a word; 0: not there */
+    uint8_t *bytes;   /* of two bytes that end a window: how far it can move */
+} vyi_scan_skips;
+
 /* The counters of hits lie behind the states, in the device's own memory; the records of
  * {byte, row} where the host reads fast. */
 typedef struct vyi_scan_kernel {
     const vyi_scan_tables *tables;
+    vyi_scan_skips skips;
     uint32_t copied;  /* words of the tables that a group has itself; 0: LANES */
     uint32_t places;  /* records of a bank */
     uint32_t counter; /* word of the first bank's in the states */
@@ -130,9 +140,6 @@ typedef struct vyi_scan_share {
 typedef struct vyi_scan_host {
     bool     used;
     uint32_t threads; /* for a work, at most */
-    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
-    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
-    uint8_t *skips;   /* of two bytes that end a window: how far it can move */
 } vyi_scan_host;
 
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
@@ -214,9 +221,11 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err);
 VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
                                   vyre_error *err);
-/* HOST, for tables with one automaton that forgets, which has classes.  On failure free the
- * tables as well. */
-VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err);
+/* Looks, once, whether texts have bytes that nobody needs to see.  For tables of one automaton
+ * that forgets.  They get the skips by the other, once: before a handle has them, whose buffer
+ * is as large as they are. */
+VYI_API vyre_status vyi_scan_skips_make(vyi_scan_tables *t, vyi_scan_skips *k, vyre_error *err);
+VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *k, vyre_error *err);
 /* Begins the bank's next items, which are counted; waits for them, and returns how many records
  * they found. */
 VYI_API void vyi_scan_host_begin(vyre_scan *s, vyi_scan_bank *b);

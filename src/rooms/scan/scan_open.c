@@ -14,6 +14,7 @@
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
+#define VYI_SCAN_HOP_BYTES  (1u << 13) /* and where it hops, in two turns a byte at most */
 #define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
@@ -112,6 +113,12 @@ static vyre_status vyi_scan_refused(const vyre_scan *s, vyre_error *err)
                     (unsigned)vyi_scan_states(&s->tables), how.text);
 }
 
+/* One automaton, which forgets. */
+static bool vyi_scan_forgets(const vyi_scan_tables *t)
+{
+    return t->automaton && t->bounded == 1;
+}
+
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
@@ -119,8 +126,15 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     size_t sizes[VYI_SCAN_BUFFERS];
     vyre_handler handler;
     vyre_desc engine = d->engine;
-    const uint32_t words = s->tables.word_count;
     const bool lanes = way != VYRE_SCAN_GROUPS;
+    vyre_status status = VYRE_OK;
+    if (lanes && vyi_scan_forgets(&s->tables))
+        status = vyi_scan_skips_make(&s->tables, &s->kernel.skips, err);
+    if (lanes && status == VYRE_OK)
+        status = vyi_scan_skips_add(&s->tables, &s->kernel.skips, err);
+    const uint32_t words = s->tables.word_count;
+    if (status < 0)
+        return status;
     s->kernel.tables = &s->tables;
     s->kernel.places = s->places;
     s->kernel.copied = lanes ? 0 : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
@@ -147,19 +161,13 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     return s->v ? VYRE_OK : vyi_scan_refused(s, err);
 }
 
-/* One automaton, which forgets. */
-static bool vyi_scan_suits_host(const vyi_scan_tables *t)
-{
-    return t->automaton && t->bounded == 1;
-}
-
 /* Where the device turned out to be this machine's processors.  There is no kernel to wait
  * for then, but the memory is the handle's. */
 static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
                                       const vyre_info *info, vyre_error *err)
 {
     const uint32_t processors = vyi_processors();
-    const bool suits = vyi_scan_suits_host(&s->tables) && info->backend == VYRE_BACKEND_CPU;
+    const bool suits = vyi_scan_forgets(&s->tables) && info->backend == VYRE_BACKEND_CPU;
     if (d->way == VYRE_SCAN_HOST && !suits)
         return vyi_fail(err, VYRE_E_ARGUMENT, info->backend,
                         "Use VYRE_SCAN_CHOSEN, which takes HOST where it can be.",
@@ -174,7 +182,8 @@ static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
         if (!s->banks[i].parts)
             return VYRE_E_NOMEM;
     }
-    return vyi_scan_host_open(&s->tables, &s->host, err);
+    s->host.used = true;
+    return vyi_scan_skips_make(&s->tables, &s->kernel.skips, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what
@@ -199,8 +208,8 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     }
     s->group = info.wide_group;
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
-    s->width_most = info.probe.loop_limited && s->places > VYI_SCAN_LOOP_BYTES
-                        ? VYI_SCAN_LOOP_BYTES : s->places;
+    const uint32_t limit = s->kernel.skips.window ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
+    s->width_most = info.probe.loop_limited && s->places > limit ? limit : s->places;
     const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
                         ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;
