@@ -592,6 +592,11 @@ static void refused(void)
     d.automaton = &m;
     d.text_bytes = 1ull << 32;
     CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    d.text_bytes = (1ull << 32) - 64; /* a device holds that, or says what it allows */
+    vyre_scan *large = vyre_scan_open(&d, &err);
+    CHECK(large || (err.status == VYRE_E_VK_LIMIT &&
+                    strstr(err.text, "the text buffer has 4294967232 bytes, and the device allows ")));
+    vyre_scan_close(large);
     d.text_bytes = 0;
     d.hits = 100;
     d.width = 101;
