@@ -3,6 +3,7 @@
 #ifndef DISPATCH_H
 #define DISPATCH_H
 
+#include "driver.h"
 #include "test.h"
 #include "vyre.h"
 
