@@ -46434,7 +46434,7 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
     if (t->bounded < t->count)
         c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
-    if (c->kernel->skips.window && c->kernel->copied == 0)
+    if (c->kernel->skips.word)
         vyi_scan_hop_along(c, from, end);
     else
         vyi_scan_blocks(c, from, end);
@@ -46616,11 +46616,8 @@ VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *h, vy
     t->words = words;
     h->word = t->word_count;
     t->word_count += VYI_SCAN_PAIRS / 4;
-    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++) {
-        const uint8_t *four = h->bytes + 4 * i;
-        words[h->word + i] = four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
-                             (uint32_t)four[3] << 24;
-    }
+    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++)
+        words[h->word + i] = vyi_word(h->bytes, i);
     return VYRE_OK;
 }
 
@@ -47730,7 +47727,7 @@ VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
-#define VYI_SCAN_HOP_BYTES  (1u << 13) /* and where it hops, in two turns a byte at most */
+#define VYI_SCAN_HOP_BYTES   (1u << 13) /* and where it hops, in two turns a byte at most */
 #define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
@@ -47924,7 +47921,7 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     }
     s->group = info.wide_group;
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
-    const uint32_t limit = s->kernel.skips.window ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
+    const uint32_t limit = s->kernel.skips.word ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
     s->width_most = info.probe.loop_limited && s->places > limit ? limit : s->places;
     const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all

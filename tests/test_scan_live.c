@@ -842,6 +842,25 @@ static void skips_lose_nothing(void)
                     1 + below(&seed, round % 3 ? 4 : 100));
 }
 
+/* Where each byte is a window that stops: a lane takes more turns than drivers let it, unless its
+ * segment was made narrower. */
+static void hops_are_not_cut(void)
+{
+    const vyre_pattern abc = { "abc", 3, 2 };
+    const uint32_t size = sizeof text;
+    vyre_automaton m;
+    CHECK_EQ(vyre_automaton_make(&abc, 1, NULL, &m, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < size; i++)
+        text[i] = (uint8_t)"abc"[i % 3];
+    vyre_scan_desc d = scan_desc(&m);
+    d.text_bytes = 4 * size;
+    d.hits = d.width = size;
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, size, walk(&m, text, size, 3, 0));
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
 /* abc and xybc, with one state for ab and xyb: what that remembers is no string. */
 static void an_automaton_of_more_than_strings(void)
 {
@@ -994,7 +1013,8 @@ static const engine_case cases[] = {
     ENGINE_CASE(rules_that_never_forget), ENGINE_CASE(rules_of_which_none_matches),
     ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused),
     ENGINE_CASE(files_are_read), ENGINE_CASE(a_large_file),
-    ENGINE_CASE(skips_lose_nothing), ENGINE_CASE(an_automaton_of_more_than_strings)
+    ENGINE_CASE(skips_lose_nothing), ENGINE_CASE(hops_are_not_cut),
+    ENGINE_CASE(an_automaton_of_more_than_strings)
 };
 
 static const engine_case host_cases[] = {

@@ -152,11 +152,8 @@ VYI_API vyre_status vyi_scan_skips_add(vyi_scan_tables *t, vyi_scan_skips *h, vy
     t->words = words;
     h->word = t->word_count;
     t->word_count += VYI_SCAN_PAIRS / 4;
-    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++) {
-        const uint8_t *four = h->bytes + 4 * i;
-        words[h->word + i] = four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
-                             (uint32_t)four[3] << 24;
-    }
+    for (uint32_t i = 0; i < VYI_SCAN_PAIRS / 4; i++)
+        words[h->word + i] = vyi_word(h->bytes, i);
     return VYRE_OK;
 }
 

@@ -335,7 +335,7 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
     if (t->bounded < t->count)
         c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
-    if (c->kernel->skips.window && c->kernel->copied == 0)
+    if (c->kernel->skips.word)
         vyi_scan_hop_along(c, from, end);
     else
         vyi_scan_blocks(c, from, end);

@@ -14,7 +14,7 @@
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
-#define VYI_SCAN_HOP_BYTES  (1u << 13) /* and where it hops, in two turns a byte at most */
+#define VYI_SCAN_HOP_BYTES   (1u << 13) /* and where it hops, in two turns a byte at most */
 #define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
@@ -208,7 +208,7 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     }
     s->group = info.wide_group;
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
-    const uint32_t limit = s->kernel.skips.window ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
+    const uint32_t limit = s->kernel.skips.word ? VYI_SCAN_HOP_BYTES : VYI_SCAN_LOOP_BYTES;
     s->width_most = info.probe.loop_limited && s->places > limit ? limit : s->places;
     const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
